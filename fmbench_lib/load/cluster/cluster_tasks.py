@@ -5,6 +5,7 @@ What no node answers is computed here, so that a result never depends on the clu
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import threading
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack
 from itertools import chain
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from fmbench_lib.errors import FmbenchError, explained
@@ -202,7 +203,8 @@ class _Crew:
                 self._empty()
 
     def _empty(self) -> None:
-        while not self._queue.empty():
-            entry = self._queue.get()
-            if entry is not None:
-                entry[0].set_result(None)
+        with contextlib.suppress(Empty):  # a worker may take the last one meanwhile
+            while True:
+                entry = self._queue.get_nowait()
+                if entry is not None:
+                    entry[0].set_result(None)
