@@ -52,7 +52,7 @@ class ClusterExecutor:
             read_clocks(shared, self._clock)
             return collect(shared, stop, folder)
         finally:
-            shared.nodes.ask("clear")
+            shared.nodes.clear()
 
     def tables(self, recorder: Recorder, run: LevelRun, folder: Path) -> Iterator[pa.Table]:
         """The records of a level that was sent, some at a time."""

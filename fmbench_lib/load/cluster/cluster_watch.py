@@ -32,7 +32,7 @@ def read_clocks(shared: SharedLevel, clock: Callable[[], int] = time.monotonic_n
         try:
             return measure(lambda: node.ask("clock").get(), clock)
         except NodeLostError as error:
-            nodes.lose(node, str(error))
+            nodes.lose_silent(node, error)
             return None
 
     left = nodes.left

@@ -148,7 +148,7 @@ def _fetch_all(shared: SharedLevel, unix_offset_ns: int, folder: Path) -> dict[s
         try:
             return _fetch(shared, node, unix_offset_ns, path)
         except NodeLostError as error:
-            shared.nodes.lose(node, str(error))
+            shared.nodes.lose_silent(node, error)
             path.unlink(missing_ok=True)  # part of a node's requests would look like all of them
             return None
 

@@ -5,6 +5,7 @@ How the questions travel is the cluster's own affair: as calls of Ray's actors, 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -28,6 +29,9 @@ class Node(Protocol):
     def ask(self, method: str, *arguments: Any) -> Answer:
         """Call a method of its `NodeAgent`, without waiting for the answer."""
 
+    def give_up(self) -> None:
+        """End its agent, which does not answer, and with it the workers; does not wait for that."""
+
 
 class Cluster(Protocol):
     """The nodes of a run. `workers_per_node`: how many workers each gets, None for as many as suit."""
@@ -50,6 +54,7 @@ class Nodes:
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.all = tuple(nodes)
         self.lost: dict[str, str] = {}
+        self._silent: set[str] = set()
 
     @property
     def left(self) -> list[Node]:
@@ -59,6 +64,18 @@ class Nodes:
     def lose(self, node: Node, reason: str) -> None:
         """A node cannot go on with the level; the first reason stands."""
         self.lost.setdefault(node.name, reason)
+
+    def lose_silent(self, node: Node, error: NodeLostError) -> None:
+        """A node does not answer. It may only hang, or be cut off: when it is back, it must not go on sending."""
+        self.lose(node, str(error))
+        self._silent.add(node.name)
+        node.give_up()
+
+    def clear(self) -> None:
+        """End the level on all nodes that answer, those that are lost too."""
+        for answer in [node.ask("clear") for node in self.all if node.name not in self._silent]:
+            with contextlib.suppress(NodeLostError):
+                answer.get()
 
     def check_none_lost(self) -> None:
         """Raise WorkerError where a node is lost: the level has not begun, and is not measured on the others."""
@@ -73,5 +90,5 @@ class Nodes:
             try:
                 answers[node.name] = answer.get()
             except NodeLostError as error:
-                self.lose(node, str(error))
+                self.lose_silent(node, error)
         return answers

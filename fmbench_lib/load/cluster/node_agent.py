@@ -46,6 +46,9 @@ from fmbench_lib.load.sending.worker_protocol import CUT, SHARED_BYTES, End
 _FOLDER = "fmbench-node-"
 _LOCK = "in-use"
 _LOOK_S = 0.005
+LEASE_S = 45.0
+"""A node that sends and has heard nothing for so long ends its workers: its driver hangs or is cut off from it, and
+nobody else would. The driver asks all nodes several times a second, but waits for one that is silent for 15 s."""
 
 
 class NodeAgent:
@@ -124,6 +127,7 @@ class NodeAgent:
     def _now(self) -> _NodeLevel:
         if self._level is None:
             raise WorkerError("this node has no level")
+        self._level.heard = time.monotonic()
         return self._level
 
 
@@ -141,6 +145,7 @@ class _NodeLevel:
         self._watcher: threading.Thread | None = None
         self._tables: Iterator[pa.Table] | None = None
         self._lock = threading.Lock()
+        self.heard = time.monotonic()
         try:
             self._start()
         except BaseException:
@@ -199,6 +204,8 @@ class _NodeLevel:
                         self._latencies += message["latencies"]
                 if self._all_ended():
                     break
+                if time.monotonic() - self.heard > LEASE_S:
+                    raise WorkerError(f"it heard nothing from the driver for {LEASE_S:g} s, and stopped sending")
         except (FmbenchError, OSError, ValueError) as error:
             self._failure = str(error)
         end_workers(self._workers)

@@ -7,8 +7,11 @@ their own. Nothing of Ray is imported before a cluster is joined.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
+import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,7 +24,12 @@ from fmbench_lib.load.cluster.node_agent import NodeAgent
 from fmbench_lib.load.cluster.node_messages import NodeIdentity
 from fmbench_lib.load.cluster.task_agent import TaskAgent
 
-_ANSWER_S = 120.0  # more than any question takes: workers are given up after 30 s, a part is decoded within seconds
+_ANSWER_S = 15.0
+_LONG_ANSWER_S = 120.0
+_LONG_QUESTIONS = ("prepare", "next_records")
+"""Workers are given up after 30 s, a part is decoded within seconds: more than either takes."""
+_START_S = 60.0  # an actor's process imports this package
+_LEAST_WAIT_S = 0.05
 _CALLS_AT_ONCE = 4
 _MOST_TASKS = 4  # at a time on one node: each may hold a level's records in memory
 _CONNECT_S = 10.0
@@ -64,9 +72,15 @@ class RayCluster:
         wanted = self._settings.nodes or len(alive)
         if len(alive) < wanted or not alive:
             raise WorkerError(f"load.ray.nodes: {wanted} were asked for, and the Ray cluster has {len(alive)}")
-        known = {node_id: agent for node_id, agent in self._agents.items() if node_id in alive and agent.answers()}
-        chosen = [*known, *(node_id for node_id in alive if node_id not in known)][:wanted]
-        self._agents = {node_id: known.get(node_id) or self._start(alive[node_id]) for node_id in sorted(chosen)}
+        agents = _answering({node_id: agent for node_id, agent in self._agents.items() if node_id in alive}, _ANSWER_S)
+        untried = [node_id for node_id in alive if node_id not in agents]
+        while len(agents) < wanted and untried:
+            count = wanted - len(agents)
+            agents |= _answering({node_id: self._start(alive[node_id]) for node_id in untried[:count]}, _START_S)
+            untried = untried[count:]
+        if len(agents) < (self._settings.nodes or 1):
+            raise WorkerError(f"load.ray.nodes: {wanted} were asked for, and {len(agents)} of {len(alive)} answer")
+        self._agents = {node_id: agents[node_id] for node_id in sorted(agents)[:wanted]}
         return list(self._agents.values())
 
     def task_workers(self) -> Sequence[RayTaskWorker]:
@@ -100,17 +114,10 @@ class RayCluster:
 
     def _start(self, node: Mapping[str, Any]) -> RayNode:
         """Start the agent of a node, which the node's load workers are processes of."""
-        actor = self._actor(NodeAgent, node, _CALLS_AT_ONCE)
-        started = RayNode(self._ray, actor, str(node["NodeID"])[:8], str(node["NodeManagerAddress"]))
-        identity: NodeIdentity = started.ask("identity").get()
-        if identity.fmbench != __version__:
-            raise InputError(
-                f"node {started.name} ({identity.host}) has fmbench-lib {identity.fmbench}, this machine "
-                f"{__version__}: install the same version on all nodes"
-            )
         # What Ray was told that the node has: several nodes of a test are one machine.
-        started.cores = min(identity.cores, int(node["Resources"].get("CPU", identity.cores)) or 1)
-        return started
+        most_cores = int(node["Resources"].get("CPU", sys.maxsize)) or 1
+        name, host = str(node["NodeID"])[:8], str(node["NodeManagerAddress"])
+        return RayNode(self._ray, self._actor(NodeAgent, node, _CALLS_AT_ONCE), name, host, most_cores)
 
     def _actor(self, kind: type[NodeAgent] | type[TaskAgent], node: Mapping[str, Any], at_once: int) -> Any:
         """Start an agent on this node and no other. It takes none of the CPUs that Ray counts."""
@@ -123,22 +130,24 @@ class RayCluster:
 class RayNode:
     """The agent on one node. Its name begins the id that Ray gave the node."""
 
-    def __init__(self, ray: Any, actor: Any, name: str, host: str) -> None:
-        self.name, self.host, self.cores = name, host, 1
+    def __init__(self, ray: Any, actor: Any, name: str, host: str, most_cores: int) -> None:
+        self.name, self.host, self.cores = name, host, most_cores
         self._ray = ray
         self._actor = actor
 
     def ask(self, method: str, *arguments: Any) -> RayAnswer:
         """Call a method of the agent."""
-        return RayAnswer(self._ray, getattr(self._actor, method).remote(*arguments))
+        return self.ask_for(_LONG_ANSWER_S if method in _LONG_QUESTIONS else _ANSWER_S, method, *arguments)
 
-    def answers(self) -> bool:
-        """Whether the agent is alive."""
-        try:
-            self.ask("identity").get()
-        except NodeLostError:
-            return False
-        return True
+    def ask_for(self, seconds: float, method: str, *arguments: Any) -> RayAnswer:
+        """As `ask`, with so long for the answer from now on."""
+        reference = getattr(self._actor, method).remote(*arguments)
+        return RayAnswer(self._ray, reference, seconds, time.monotonic() + seconds)
+
+    def give_up(self) -> None:
+        """As `Node.give_up`: Ray kills its process as soon as it can reach it."""
+        with contextlib.suppress(self._ray.exceptions.RayError, ValueError):
+            self._ray.kill(self._actor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,28 +160,53 @@ class RayTaskWorker:
 
     def call(self, method: str, *arguments: bytes) -> Any:
         """Call a method of its agent, and wait. Raises as `RayAnswer.get`."""
-        return RayAnswer(self.ray, getattr(self.actor, method).remote(*arguments)).get(None)
+        return RayAnswer(self.ray, getattr(self.actor, method).remote(*arguments)).get()
 
 
 @dataclass(frozen=True, slots=True)
 class RayAnswer:
-    """What a call will have returned."""
+    """What a call will have returned within so many seconds, until that monotonic time; None for as long as it takes."""
 
     ray: Any
     reference: Any
+    seconds: float | None = None
+    until: float = math.inf
 
-    def get(self, seconds: float | None = _ANSWER_S) -> Any:
-        """Wait for it, so long at most. Raises NodeLostError where the agent or its node is gone, else what the
-        method raised."""
+    def get(self) -> Any:
+        """Wait for it. Raises NodeLostError where the agent or its node is gone, else what the method raised."""
         errors = self.ray.exceptions
         try:
-            return self.ray.get(self.reference, timeout=seconds)
+            # From when it was asked: many that hang are waited for together, not one after the other.
+            left = None if self.seconds is None else max(_LEAST_WAIT_S, self.until - time.monotonic())
+            return self.ray.get(self.reference, timeout=left)
         except errors.GetTimeoutError:
-            raise NodeLostError(f"it did not answer within {seconds:g} s") from None
+            raise NodeLostError(f"it did not answer within {self.seconds:g} s") from None
         except errors.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else WorkerError(str(error)) from None
         except errors.RayError as error:
             raise NodeLostError(_reason(error)) from None
+
+
+def _answering(agents: Mapping[str, RayNode], seconds: float) -> dict[str, RayNode]:
+    """Those of these agents that answer within this time; the others are given up. Raises InputError where one has
+    another version."""
+    asked = {node_id: agent.ask_for(seconds, "identity") for node_id, agent in agents.items()}
+    found = {}
+    for node_id, answer in asked.items():
+        agent = agents[node_id]
+        try:
+            identity: NodeIdentity = answer.get()
+        except NodeLostError:
+            agent.give_up()
+            continue
+        if identity.fmbench != __version__:
+            raise InputError(
+                f"node {agent.name} ({identity.host}) has fmbench-lib {identity.fmbench}, this machine "
+                f"{__version__}: install the same version on all nodes"
+            )
+        agent.cores = min(agent.cores, identity.cores)
+        found[node_id] = agent
+    return found
 
 
 def _check_listening(address: str) -> None:

@@ -62,7 +62,7 @@ def hand_to_nodes(
         shared.nodes.ask("prepare", lambda node: (handed, parts[node.name]))
         shared.nodes.check_none_lost()
     except BaseException:
-        shared.nodes.ask("clear")
+        shared.nodes.clear()
         raise
     return shared
 

@@ -29,6 +29,8 @@ class ThreadAnswer:
     future: Future[Any]
 
     def get(self) -> Any:
+        if self.node.silent:
+            raise NodeLostError("it did not answer")
         result = self.future.result(60)
         if self.node.dead:
             raise NodeLostError("its process was killed")
@@ -44,6 +46,7 @@ class ThreadNode:
     host: str = "10.0.0.1"
     cores: int = 2
     dead: bool = False
+    silent: bool = False
     asked: list[str] = field(default_factory=list)
     before: Callable[[ThreadNode, str], None] = lambda node, method: None
 
@@ -54,7 +57,7 @@ class ThreadNode:
     def ask(self, method: str, *arguments: Any) -> ThreadAnswer:
         self.asked.append(method)
         self.before(self, method)
-        if self.dead:
+        if self.dead or self.silent:
             raise_lost: Future[Any] = Future()
             raise_lost.set_result(b"")
             return ThreadAnswer(self, raise_lost)
@@ -64,6 +67,9 @@ class ThreadNode:
             return pickle.dumps(getattr(self.agent, method)(*pickle.loads(sent)))
 
         return ThreadAnswer(self, self._pool.submit(call))
+
+    def give_up(self) -> None:
+        self.asked.append("given up")
 
     def kill(self) -> None:
         """As `kill -9` of the agent's process ends its workers: they read the end of their pipes."""

@@ -13,6 +13,7 @@ import pytest
 
 from fmbench_lib.emulator import Behaviour, Constant, Emulator, launch
 from fmbench_lib.errors import InputError, WorkerError
+from fmbench_lib.load.cluster import node_agent
 from fmbench_lib.load.sending.engine import Progress
 from fmbench_lib.load.sending.script_call import UserScript
 from fmbench_lib.load.sending.sent_marks import positions_sent
@@ -153,6 +154,43 @@ def test_a_node_that_is_lost_before_the_level_begins_leaves_no_workers(
         send(cluster, emulator.url, 8, concurrency=4, requests=8)
     assert workers() == []
     assert list((tmp_path / "agents").iterdir()) == []
+
+
+def test_a_node_that_hangs_is_given_up_and_the_others_end_theirs(
+    emulator: Emulator, make_cluster: MakeCluster, send: Send, workers: Workers
+) -> None:
+    cluster = make_cluster(2)
+
+    def hang(progress: Progress) -> None:
+        if progress.done > 10:
+            cluster.all[1].silent = True
+
+    settings = {"concurrency": 4, "duration": 30.0, "prompt_reuse": "allowed"}
+    sent = send(cluster, emulator.url, 8, warmup=4, on_progress=hang, **settings)
+    assert [node["lost"] for node in sent.run.nodes] == [None, "it did not answer"]
+    assert cluster.all[1].asked[-1] == "given up"
+    assert len(workers()) == 1  # of the one that hangs
+
+
+def test_a_node_that_hears_nothing_from_the_driver_stops_sending(
+    emulator: Emulator, make_cluster: MakeCluster, send: Send, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be cut off from the driver and not from the endpoint: nobody else would ever stop it."""
+    monkeypatch.setattr(node_agent, "LEASE_S", 0.5)
+    cluster = make_cluster(2)
+
+    def cut_off(progress: Progress) -> None:
+        if progress.done > 10:
+            cluster.all[1].silent = True
+
+    settings = {"concurrency": 4, "duration": 30.0, "prompt_reuse": "allowed"}
+    send(cluster, emulator.url, 8, warmup=4, on_progress=cut_off, **settings)
+    assert cluster.all[0].agent._level is None
+    left = psutil.wait_procs(workers(), timeout=20)[1]
+    assert left == []
+    cluster.all[1].silent = False
+    status = cluster.all[1].ask("status", 0.0).get()
+    assert status.failure == "it heard nothing from the driver for 0.5 s, and stopped sending"
 
 
 def test_nothing_is_left_after_a_level(

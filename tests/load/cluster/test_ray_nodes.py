@@ -53,6 +53,8 @@ class StandIn:
     def __init__(self, *ids: str) -> None:
         self.alive = dict.fromkeys(ids, True)
         self.started: list[str] = []
+        self.killed: list[str] = []
+        self.answers: Callable[[str], Callable[[], Any]] | None = None
         self.calls: dict[str, Callable[[], Any]] = {}
 
     def nodes(self) -> list[dict[str, Any]]:
@@ -68,8 +70,11 @@ class StandIn:
         ]
 
     def get(self, reference: Callable[[], Any], timeout: float) -> Any:
-        assert timeout > 30
+        assert timeout > 0
         return reference()
+
+    def kill(self, actor: Any) -> None:
+        self.killed.append(actor.node)
 
     def put(self, value: Any) -> Any:
         return ("reference", value)
@@ -92,6 +97,8 @@ class StandIn:
                         raise ActorDiedError("The actor died unexpectedly before finishing this task.\n\tclass: Agent")
                     if name in self.calls:
                         return self.calls[name]()
+                    if name == "identity" and self.answers is not None:
+                        return self.answers(node)()
                     try:
                         return getattr(made, name)(*arguments)
                     except Exception as error:
@@ -101,7 +108,7 @@ class StandIn:
 
             return SimpleNamespace(remote=call)
 
-        return type("Actor", (), {"__getattr__": lambda _, name: method(name)})()
+        return type("Actor", (), {"node": node, "__getattr__": lambda _, name: method(name)})()
 
 
 @pytest.fixture
@@ -157,8 +164,10 @@ def test_a_dead_agent_is_a_lost_node_and_a_fault_of_its_own_is_raised_as_it_was(
         raise GetTimeoutError
 
     ray.calls["status"] = silent
-    with pytest.raises(NodeLostError, match="it did not answer within 120 s"):
+    with pytest.raises(NodeLostError, match="it did not answer within 15 s"):
         node.ask("status", 0.1).get()
+    node.give_up()
+    assert ray.killed == ["aaaaaaaaaaaa"]
     ray.alive["aaaaaaaaaaaa"] = False
     with pytest.raises(NodeLostError, match=r"its process or its machine died\Z"):
         node.ask("clock").get()
@@ -170,6 +179,27 @@ def test_a_dead_agent_is_a_lost_node_and_a_fault_of_its_own_is_raised_as_it_was(
     ray.calls["clock"] = left
     with pytest.raises(NodeLostError, match="its machine left the Ray cluster"):
         node.ask("clock").get()
+
+
+def test_nodes_that_ray_has_and_that_do_not_answer_are_left_out() -> None:
+    ray = StandIn("aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc")
+    hung = "aaaaaaaaaaaa"
+
+    def identity(node: str) -> Callable[[], Any]:
+        def answer() -> Any:
+            if node == hung:
+                raise GetTimeoutError
+            return NodeAgent().identity()
+
+        return answer
+
+    ray.answers = identity
+    assert [node.name for node in RayCluster(ray, RaySettings()).nodes()] == ["bbbbbbbb", "cccccccc"]
+    assert ray.killed == [hung]
+    # Where fewer are wanted than there are, another takes its place.
+    assert [node.name for node in RayCluster(ray, RaySettings(nodes=2)).nodes()] == ["bbbbbbbb", "cccccccc"]
+    with pytest.raises(WorkerError, match=r"load.ray.nodes: 3 were asked for, and 2 of 3 answer"):
+        RayCluster(ray, RaySettings(nodes=3)).nodes()
 
 
 def test_another_version_on_a_node_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
