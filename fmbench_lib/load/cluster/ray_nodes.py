@@ -28,6 +28,7 @@ _ANSWER_S = 15.0
 _LONG_ANSWER_S = 120.0
 _LONG_QUESTIONS = ("prepare", "next_records")
 """Workers are given up after 30 s, a part is decoded within seconds: more than either takes."""
+_HEAD_GONE_S = 3600
 _START_S = 60.0  # an actor's process imports this package
 _LEAST_WAIT_S = 0.05
 _CALLS_AT_ONCE = 4
@@ -65,9 +66,13 @@ class RayCluster:
         self._ray = ray
         self._settings = settings
         self._agents: dict[str, RayNode] = {}
+        # As `ray://` it has its own port, which the driver reaches.
+        here = settings.address.startswith("ray://")
+        self._head = settings.address if here else str(ray.get_runtime_context().gcs_address)
 
     def nodes(self) -> Sequence[RayNode]:
         """The nodes that a level can use now. Raises WorkerError where fewer are left than were asked for."""
+        self._check_head()
         alive = self._alive()
         wanted = self._settings.nodes or len(alive)
         if len(alive) < wanted or not alive:
@@ -104,6 +109,16 @@ class RayCluster:
     def share(self, value: Any) -> Any:
         """The value's reference: Ray's object store brings it to each node once."""
         return self._ray.put(value)
+
+    def _check_head(self) -> None:
+        """Raise WorkerError where the cluster's head is gone: Ray itself would ask it for minutes."""
+        try:
+            _connect(self._head)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise WorkerError(
+                f"load.ray.address: the head of the Ray cluster at {self._head} is gone ({why})"
+            ) from None
 
     def _alive(self) -> dict[str, Mapping[str, Any]]:
         """The nodes that run, by id; without the head, where the placement says so."""
@@ -213,11 +228,16 @@ def _check_listening(address: str) -> None:
     """Raise InputError where nothing listens at an address: Ray itself would try for minutes."""
     if address == "auto":
         return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+        _connect(address)
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, error) from None
+
+
+def _connect(address: str) -> None:
+    """Connect to an address of Ray's, once."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
 
 
 def _no_cluster(address: str, error: Exception) -> InputError:
@@ -236,6 +256,8 @@ def _reason(error: Exception) -> str:
 def _ray() -> Any:
     # Read when Ray is imported: a benchmark reports nothing to anyone, and shows no progress bars of others.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray kills this process when the head has been gone for so long; the level's end and `_check_head` come before.
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(_HEAD_GONE_S))
     try:
         return import_module("ray")
     except ImportError:

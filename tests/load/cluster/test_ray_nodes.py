@@ -54,8 +54,12 @@ class StandIn:
         self.alive = dict.fromkeys(ids, True)
         self.started: list[str] = []
         self.killed: list[str] = []
+        self.head = "10.0.0.0:6379"
         self.answers: Callable[[str], Callable[[], Any]] | None = None
         self.calls: dict[str, Callable[[], Any]] = {}
+
+    def get_runtime_context(self) -> Any:
+        return SimpleNamespace(gcs_address=self.head)
 
     def nodes(self) -> list[dict[str, Any]]:
         head = {"node:__internal_head__": 1.0}
@@ -113,7 +117,9 @@ class StandIn:
 
 @pytest.fixture
 def strategies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The module of Ray's that says where an actor is to be."""
+    """The module of Ray's that says where an actor is to be, and a head that listens."""
+    real = ray_nodes._connect
+    monkeypatch.setattr(ray_nodes, "_connect", lambda address: None if "10.0.0.0" in address else real(address))
     found = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node_id, soft: SimpleNamespace(node_id=node_id))
     monkeypatch.setattr(ray_nodes, "import_module", lambda name: found)
 
@@ -139,6 +145,16 @@ def test_the_next_level_is_sent_by_what_is_left_unless_a_number_was_asked_for() 
     assert [node.name for node in every.nodes()] == ["bbbbbbbb"]
     with pytest.raises(WorkerError, match=r"load.ray.nodes: 2 were asked for, and the Ray cluster has 1"):
         two.nodes()
+
+
+def test_a_head_that_is_gone_is_said() -> None:
+    ray = StandIn("aaaaaaaaaaaa")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ray.head = f"127.0.0.1:{listener.getsockname()[1]}"
+        cluster = RayCluster(ray, RaySettings())
+        assert len(cluster.nodes()) == 1
+    with pytest.raises(WorkerError, match=r"the head of the Ray cluster at 127\.0\.0\.1:\d+ is gone \(Connection ref"):
+        cluster.nodes()
 
 
 def test_the_head_can_be_left_out() -> None:
