@@ -57,6 +57,7 @@ COLUMNS = (
     ("lost", "finished levels lost"),
     ("twice", "measured twice"),
     ("missing", "missing"),
+    ("unsaid", "not said"),
     ("left", "processes left"),
     ("sockets", "sockets left"),
 )
@@ -217,7 +218,9 @@ def judged(folder: Path, finished: dict[Path, int]) -> Counter[str]:
     for path in folder.glob("*.invalid"):
         row = row_of(path)
         seen["invalid"] += 1
-        seen["missing"] += " was lost (" not in str(row["verdict_reasons"])
+        if " was lost (" not in str(row["verdict_reasons"]):
+            seen["unsaid"] += 1
+            print(f"{path.name}: {row['verdict_reasons']}", file=sys.stderr, flush=True)
     if seen["missing"]:
         print((folder / "output").read_text()[-2000:], log_of(folder), file=sys.stderr)
     return seen
@@ -238,12 +241,14 @@ def main(argv: Sequence[str]) -> int:
     here = ClusterHere()
     with launch(Behaviour(ttft=Constant(0.02), itl=Constant(0.005), tokens=Constant(10))) as server:
         for number in range(given.times):
-            seen[KINDS[number % len(KINDS)]] += one(KINDS[number % len(KINDS)], here, server.url, source)
+            kind = KINDS[number % len(KINDS)]
+            seen[kind] += (counted := one(kind, here, server.url, source))
+            print(f"{number + 1} of {given.times}: {kind}, {dict(+counted)}", file=sys.stderr, flush=True)
     here.cluster.shutdown()
     rows = [{"kind": kind, **{name: counted[name] for name, _ in COLUMNS[1:]}} for kind, counted in seen.items()]
     print_table(COLUMNS, rows)
     write_result("cluster_deaths", {"seed": given.seed, "kinds": rows})
-    return int(any(row[name] for row in rows for name in ("lost", "twice", "missing", "left", "sockets")))
+    return int(any(row[name] for row in rows for name in ("lost", "twice", "missing", "unsaid", "left", "sockets")))
 
 
 if __name__ == "__main__":

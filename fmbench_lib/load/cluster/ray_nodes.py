@@ -50,7 +50,7 @@ def ray_cluster(settings: RaySettings) -> Iterator[RayCluster]:
     _check_listening(address)
     try:
         ray.init(address=address, namespace="fmbench", log_to_driver=False, logging_level="error")
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise _no_cluster(address, error) from None
     try:
         yield RayCluster(ray, settings)

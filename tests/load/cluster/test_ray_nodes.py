@@ -236,11 +236,16 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         pass
 
 
-def test_a_machine_without_a_cluster_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [ConnectionError, RayError])  # the latter of a head that does not answer
+def test_a_machine_without_a_cluster_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
     def refuse(**_: Any) -> None:
-        raise ConnectionError("Could not find any running Ray instance.\nPlease specify the one to connect to")
+        raise error("Could not find any running Ray instance.\nPlease specify the one to connect to")
 
-    monkeypatch.setattr(ray_nodes, "import_module", lambda name: SimpleNamespace(init=refuse))
+    monkeypatch.setattr(
+        ray_nodes, "import_module", lambda name: SimpleNamespace(init=refuse, exceptions=StandIn.exceptions)
+    )
     with pytest.raises(InputError) as caught, ray_cluster(RaySettings()):
         pass
     assert str(caught.value) == (
