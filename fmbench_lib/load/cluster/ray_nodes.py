@@ -180,7 +180,7 @@ class RayTaskWorker:
 
 @dataclass(frozen=True, slots=True)
 class RayAnswer:
-    """What a call will have returned within so many seconds, until that monotonic time; None for as long as it takes."""
+    """What a call will have returned: `seconds` after it was asked, by the monotonic time `until`; None: whenever."""
 
     ray: Any
     reference: Any
