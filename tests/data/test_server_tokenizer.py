@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from fmbench_lib.data.counted_prompts import counted
 from fmbench_lib.data.server_tokenizer import server_tokenizer
 from fmbench_lib.errors import TokenizerError
+from fmbench_lib.host.task_pool import ThisProcess
 
 Answer = Callable[[dict[str, Any]], tuple[int, Any]]
 
@@ -102,3 +104,16 @@ def test_a_server_that_is_gone_is_asked_once(server: Server) -> None:
     server.stop()
     with pytest.raises(TokenizerError, match=r"does not count tokens: .*refused"):
         server_tokenizer(f"{server.url}/base/v1/completions", None, {})
+
+
+class NobodyAsked(ThisProcess):
+    """A pool whose processes must not be asked."""
+
+    def map(self, compute: Any, tasks: Any) -> Any:
+        raise AssertionError("asked")
+
+
+def test_a_server_counts_for_this_process_alone(server: Server) -> None:
+    tokenizer = server_tokenizer(f"{server.url}/base/v1/chat/completions", None, {})
+    rows: list[Any] = [{"prompt": "x" * length} for length in (3, 1, 2)]
+    assert [row["prompt_tokens"] for row in counted(iter(rows), tokenizer, NobodyAsked())] == [3, 1, 2]
