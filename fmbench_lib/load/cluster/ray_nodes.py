@@ -28,7 +28,7 @@ _ANSWER_S = 15.0
 _LONG_ANSWER_S = 120.0
 _LONG_QUESTIONS = ("prepare", "next_records")
 """Workers are given up after 30 s, a part is decoded within seconds: more than either takes."""
-_HEAD_GONE_S = 3600
+_HEAD_GONE_S = 300
 _START_S = 60.0  # an actor's process imports this package
 _LEAST_WAIT_S = 0.05
 _CALLS_AT_ONCE = 4
@@ -72,7 +72,6 @@ class RayCluster:
 
     def nodes(self) -> Sequence[RayNode]:
         """The nodes that a level can use now. Raises WorkerError where fewer are left than were asked for."""
-        self._check_head()
         alive = self._alive()
         wanted = self._settings.nodes or len(alive)
         if len(alive) < wanted or not alive:
@@ -121,7 +120,9 @@ class RayCluster:
             ) from None
 
     def _alive(self) -> dict[str, Mapping[str, Any]]:
-        """The nodes that run, by id; without the head, where the placement says so."""
+        """The nodes that run, by id; without the head, where the placement says so. Raises WorkerError where the
+        cluster's head is gone."""
+        self._check_head()
         nodes = [node for node in self._ray.nodes() if node["Alive"]]
         if self._settings.placement == "no_head":
             nodes = [node for node in nodes if _HEAD not in node["Resources"]]
