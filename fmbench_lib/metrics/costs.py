@@ -40,8 +40,7 @@ def experiment_costs(summary: pd.DataFrame, endpoints: Iterable[Mapping[str, Any
     (warm-up included) at the token rates. `cost_billed` is the same from in service to deleted, or the same tokens; it
     is unknown while the endpoint runs, and for one that fmbench did not deploy. With `whole_hours` (provisioned
     throughput) both are in whole hours, rounded up. `endpoints` are mappings with `experiment_name`, `whole_hours`,
-    `in_service_at`, `deleted_at` (Unix seconds; None: not yet) and
-    `seconds_in_service` between them.
+    `in_service_at`, `deleted_at` (Unix seconds; None: not yet) and `seconds_in_service` between them.
     """
     by_name = {str(endpoint.get("experiment_name")): endpoint for endpoint in endpoints}
     groups: dict[str, list[Row]] = {}
